@@ -4,7 +4,7 @@ import { readManifest, runFolder } from "../run/run-folder.ts";
 import { merge } from "../stages/merge.ts";
 import type { CommandContext } from "./context.ts";
 import { setExitCode } from "./exit-code.ts";
-import { jsonOption, minCoverageOption, runOption } from "./options.ts";
+import { jsonOption, minCoverageOption, parseShare, runOption } from "./options.ts";
 import { plainJson } from "./text/plain-text.ts";
 import { openProgressLine } from "./text/progress.ts";
 import { renderRating } from "./text/rating.ts";
@@ -12,6 +12,7 @@ import { renderRating } from "./text/rating.ts";
 interface MergeFlags {
   store?: string | undefined;
   minCoverage: number;
+  maxUnreadable?: number | undefined;
   overwrite?: boolean | undefined;
   run: string;
   json?: boolean | undefined;
@@ -26,6 +27,11 @@ export function mergeCommand(context: CommandContext): Command {
     .argument("<runs...>", "the shards' runs, each with its folder .alpagasus where it was rated")
     .option("--store <file>", "the call store that the replies go to (.alpagasus/calls.sqlite)")
     .addOption(minCoverageOption())
+    .option(
+      "--max-unreadable <share>",
+      "of shards rated with --unreadable skip: largest share of such rows; exit code 3 if there are more (1%)",
+      parseShare,
+    )
     .option("--overwrite", "replace the ratings that the run has")
     .addOption(runOption())
     .addOption(jsonOption())
@@ -44,6 +50,7 @@ Examples:
         shards,
         store: flags.store,
         minCoverage: flags.minCoverage,
+        maxUnreadable: flags.maxUnreadable,
         command: context.command,
         signal: context.signal,
         onProgress: progress.show,

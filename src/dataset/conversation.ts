@@ -17,6 +17,8 @@ export interface ChatTurn {
   readonly reasoning?: string | undefined;
   /** The whole text, where the reasoning stood in it. */
   readonly written?: string | undefined;
+  /** The reasoning of its own field, where some stood in the text too. */
+  readonly apart?: string | undefined;
   readonly toolCalls?: readonly ToolCall[] | undefined;
   /** Of a tool's turn: which call it answers. */
   readonly toolCallId?: string | undefined;
@@ -79,14 +81,29 @@ export function renderTurn({ text, toolCalls = [] }: ChatTurn): string {
   return [...(text === "" && calls.length > 0 ? [] : [text]), ...calls].join("\n");
 }
 
-const thought = /^\s*<think>(.*?)<\/think>\s*/s;
+const thought = /\s*<think>(.*?)<\/think>\s*/sy;
 
-/** Takes reasoning that stands at the head of an answer, between `<think>` and `</think>`, out of its text. */
+/** Takes reasoning that stands at the head of an answer, between `<think>` and `</think>`, out of its text; also beside reasoning of its own field. */
 export function splitReasoning(turn: ChatTurn): ChatTurn {
-  if (turn.role !== "assistant" || turn.reasoning !== undefined) return turn;
-  const [head, reasoning] = thought.exec(turn.text) ?? [];
-  if (head === undefined) return turn;
-  return { ...turn, text: turn.text.slice(head.length), reasoning: reasoning!.trim(), written: turn.text };
+  if (turn.role !== "assistant") return turn;
+  const thoughts: string[] = [];
+  let end = 0;
+  for (;;) {
+    thought.lastIndex = end;
+    const found = thought.exec(turn.text);
+    if (!found) break;
+    thoughts.push(found[1]!.trim());
+    end = thought.lastIndex;
+  }
+  if (thoughts.length === 0) return turn;
+  const { reasoning: apart } = turn;
+  return {
+    ...turn,
+    text: turn.text.slice(end),
+    reasoning: [...(apart === undefined ? [] : [apart]), ...thoughts].filter((one) => one !== "").join("\n\n"),
+    written: turn.text,
+    ...(apart !== undefined && { apart }),
+  };
 }
 
 /** A turn as chat templates and servers take it: with its reasoning where the data has it, in the text or apart. */
@@ -95,6 +112,7 @@ export function toChatMessage({
   text,
   reasoning,
   written,
+  apart = written === undefined ? reasoning : undefined,
   toolCalls,
   toolCallId,
   name,
@@ -102,7 +120,7 @@ export function toChatMessage({
   return {
     role,
     content: written ?? text,
-    ...(reasoning !== undefined && written === undefined && { reasoning_content: reasoning }),
+    ...(apart !== undefined && { reasoning_content: apart }),
     ...(toolCalls && {
       tool_calls: toolCalls.map(({ id, name: called, arguments: given }) => ({
         ...(id !== undefined && { id }),

@@ -26,6 +26,8 @@ export interface MergeOptions extends StageOptions {
   /** The call store that their replies go to. */
   readonly store?: string | undefined;
   readonly minCoverage?: number | undefined;
+  /** The largest share of rows that cannot be read, as in `rate`. */
+  readonly maxUnreadable?: number | undefined;
   /** Replace the ratings that the run has. */
   readonly overwrite?: boolean | undefined;
 }

@@ -57,8 +57,8 @@ export function nextOfUnrated(
 }
 
 /** Whether calls failed that were not tried again. */
-export function wantsRetry({ states, command }: RateSummary): boolean {
-  return (states.failed ?? 0) > 0 && !/ --retry-failed(?: |$)/.test(command ?? "");
+export function wantsRetry({ states, unasked = 0, command }: RateSummary): boolean {
+  return (states.failed ?? 0) > unasked && !/ --retry-failed(?: |$)/.test(command ?? "");
 }
 
 /** Whether some row is more than a question and its answer; of older runs, by the shape alone. */

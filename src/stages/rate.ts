@@ -5,7 +5,7 @@ import { hashExample, type Example } from "../dataset/example.ts";
 import { UsageError } from "../errors.ts";
 import { partialPath } from "../files/atomic-file.ts";
 import type { Judge, Escalating, Escalation } from "../judge/judge.ts";
-import { inPart, partOfLimit, partOfShard } from "../judge/part.ts";
+import { inPart, partOfLimit, partOfShard, type Part } from "../judge/part.ts";
 import type { Shard } from "../judge/shard.ts";
 import { rateAll, readableOnly } from "../judge/rate-all.ts";
 import { isRated } from "../run/manifest.ts";
@@ -149,7 +149,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   try {
     await judge.prepare?.(() => readableOnly(dataset.batches()), progress.showBatches);
     if (isLong) progress.begin();
-    for await (const lines of rateInOrder(dataset, judge, tally, options.signal)) {
+    for await (const lines of rateInOrder(dataset, judge, tally, part, options.signal)) {
       for (const line of lines) {
         if (part && !part.isIn(line.index)) tally.skip();
         else tally.add(line);
@@ -213,7 +213,7 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
       agreement,
       gates: [
         rowCoverageGate(tally.coverage, options.minCoverage, isLimited ? "the rows of --limit" : undefined),
-        ...(tally.unreadable > 0 ? [readableGate(tally.unreadable, tally.rows, options.maxUnreadable)] : []),
+        ...(tally.unreadable > 0 ? [readableGate(tally.unreadable, tally.ownRows, options.maxUnreadable)] : []),
       ],
       ...file,
       ...typedCommand(options.command, run),
@@ -256,6 +256,7 @@ async function* rateInOrder(
   dataset: Dataset,
   judge: Judge,
   tally: RatingTally,
+  part: Part | undefined,
   signal?: AbortSignal,
 ): AsyncGenerator<readonly RatingLine[]> {
   const waiting: Pick<RatingLine, "index" | "id" | "hash">[] = [];
@@ -264,7 +265,7 @@ async function* rateInOrder(
       signal?.throwIfAborted();
       for (const example of batch) {
         waiting.push({ index: example.index, id: example.id, hash: hashExample(example) });
-        tally.addExample(example);
+        tally.addExample(example, part?.isIn(example.index));
       }
       yield batch;
     }

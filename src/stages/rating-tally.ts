@@ -17,6 +17,7 @@ export class RatingTally {
   readonly #scores = new ValueTally();
   readonly #marks = new Map<string, ValueTally>();
   #marked = 0; // rows with any mark
+  #unasked = 0; // rows that failed without a call, such as those whose prompt is too long
   #empty = 0;
   /** Whether some row is more than a question and its answer. */
   hasChats = false;
@@ -33,6 +34,7 @@ export class RatingTally {
     this.rows++;
     this.#states.set(rating.state, (this.#states.get(rating.state) ?? 0) + 1);
     if (rating.state === "scored") this.#scores.add(rating.score);
+    if (rating.state === "failed" && rating.call === undefined && !rating.panel) this.#unasked++;
     if (!rating.marks) return;
     this.#marked++;
     for (const name in rating.marks) {
@@ -48,13 +50,18 @@ export class RatingTally {
     this.#skipped++;
   }
 
-  /** Notes what a row is like that readers of the scores should know. */
-  addExample({ index, output, conversation, unreadable, place, row, turnsAfter }: Example): void {
+  /**
+   * Notes what a row is like that readers of the scores should know.
+   *
+   * @param isOwn whether it is of the rows that are rated here: of others, only what holds for all the data counts
+   */
+  addExample({ index, output, conversation, unreadable, place, row, turnsAfter }: Example, isOwn = true): void {
+    this.hasChats ||= unreadable === undefined && conversation !== undefined && !isPlain(conversation);
+    this.#columns ??= unreadable === undefined ? Object.keys(row) : undefined;
+    if (!isOwn) return;
     if (turnsAfter !== undefined) this.#longer++;
     if (conversation?.answer.weight === 0) this.#unlearnt++;
-    this.#columns ??= unreadable === undefined ? Object.keys(row) : undefined;
     if (unreadable === undefined && conversation?.turns.length === 0) this.#promptless++;
-    this.hasChats ||= unreadable === undefined && conversation !== undefined && !isPlain(conversation);
     if (unreadable !== undefined) {
       if (this.#unread.length < mostListed) this.#unread.push(`${describePlace(place)}: ${unreadable}`);
     } else if (output.trim() === "" && !conversation?.answer.toolCalls) {
@@ -128,17 +135,23 @@ export class RatingTally {
     return this.#marked > 0 && this.#scores.count === 0;
   }
 
+  /** Rows that are rated here: not those of other shards, or beyond a limit. */
+  get ownRows(): number {
+    return this.rows - this.#skipped;
+  }
+
   /** The share of rows with a score; where there are only marks, with any of them. */
   get coverage(): number {
-    const rows = this.rows - this.#skipped;
+    const rows = this.ownRows;
     if (rows === 0) return this.#skipped > 0 ? 1 : 0; // of a shard without rows, nothing is missing
     return (this.hasOnlyMarks ? this.#marked : this.#scores.count) / rows;
   }
 
-  summarise(): Pick<RateSummary, "states" | "coverage" | "mean" | "histogram" | "marks" | "hasOnlyMarks"> {
+  summarise(): Pick<RateSummary, "states" | "unasked" | "coverage" | "mean" | "histogram" | "marks" | "hasOnlyMarks"> {
     const marks = [...this.#marks].map(([name, tally]) => [name, { rows: tally.count, ...tally.summarise() }] as const);
     return {
       states: Object.fromEntries(this.#states),
+      ...(this.#unasked > 0 && { unasked: this.#unasked }),
       coverage: this.coverage,
       ...this.#scores.summarise(),
       ...(marks.length > 0 && { marks: Object.fromEntries(marks) }),

@@ -54,8 +54,8 @@ export async function sampleTokens(
 function textsOf({ instruction, input, output, conversation }: Example): string[] {
   if (!conversation) return [`${instruction}\n${input}`, output];
   const { turns, answer, tools } = conversation;
-  const spoken = [...turns, answer].flatMap(({ text, reasoning, written, toolCalls }) => [
-    written ?? `${reasoning ?? ""}\n${text}`,
+  const spoken = [...turns, answer].flatMap(({ text, reasoning, written, apart, toolCalls }) => [
+    written === undefined ? `${reasoning ?? ""}\n${text}` : `${apart ?? ""}\n${written}`,
     ...(toolCalls ?? []).map((call) => JSON.stringify(call)),
   ]);
   return [...spoken, ...tools.map((tool) => JSON.stringify(tool))];

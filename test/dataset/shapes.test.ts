@@ -367,6 +367,19 @@ describe("shapes", () => {
     });
   });
 
+  it("takes several blocks of reasoning out, and those beside a field of reasoning, and writes both as they were", async () => {
+    const several = "<think>One.</think>\n<think>Two.</think>\n\nRed.";
+    const { output, conversation } = await conversationOf({ instruction: "a", input: "", output: several });
+    expect([output, conversation!.answer.reasoning]).toEqual(["Red.", "One.\n\nTwo."]);
+    const answer = { role: "assistant", content: "<think>Tag.</think>\n\nRed.", reasoning_content: "Field." };
+    const both = await conversationOf({ messages: [turns("a")[0], answer] });
+    expect([both.output, both.conversation!.answer.reasoning]).toEqual(["Red.", "Field.\n\nTag."]);
+    expect(toChatMessage(both.conversation!.answer)).toEqual(answer);
+    const nothing = { ...answer, content: "<think></think>" };
+    const empty = await conversationOf({ messages: [turns("a")[0], nothing] });
+    expect([empty.output, toChatMessage(empty.conversation!.answer)]).toEqual(["", nothing]);
+  });
+
   it("reads a system text once, whichever way it is written, and passes over columns of other meaning", async () => {
     const twice = {
       system_prompt: "s",

@@ -44,6 +44,25 @@ describe("rows that cannot be read", () => {
     expect(stderr).toContain("4 of the first 10,000 rows cannot be read");
   });
 
+  test("count among the rows of their shard, and merge takes the share that is allowed", async () => {
+    using folder = tempFolder();
+    const bad = (n: number) => (n < 2 ? '{"instruction":"a","output":5}' : good(n));
+    folder.write("rows.jsonl", Array.from({ length: 40 }, (_, n) => bad(n)).join("\n"));
+    const run = (...args: string[]) => alpagasus([...args, "--json"], { cwd: folder.path });
+    const limits = ["--unreadable", "skip", "--max-unreadable", "5%", "--min-coverage", "0"];
+    const shards = [];
+    for (const k of [1, 2, 3, 4])
+      shards.push(await run("rate", "rows.jsonl", ...limits, "--shard", `${k}/4`, "--run", `runs/${k}`));
+    const counts = shards.map(({ code, stdout }) => [code, (JSON.parse(stdout) as RateSummary).states.unreadable ?? 0]);
+    expect(counts.every(([code, count]) => code === (count! > 0 ? 3 : 0))).toBe(true); // 1 of 10 is a tenth
+    const told = shards.flatMap(({ stdout }) => (JSON.parse(stdout) as RateSummary).notes).join("\n");
+    expect(told.match(/rows\.jsonl:\d+/g)?.toSorted()).toEqual(["rows.jsonl:1", "rows.jsonl:2"]);
+    const all = ["runs/1", "runs/2", "runs/3", "runs/4"];
+    expect((await run("merge", ...all, "--run", "runs/all")).code).toBe(3);
+    const merged = await run("merge", ...all, "--run", "runs/whole", "--max-unreadable", "5%");
+    expect([merged.code, merged.stderr]).toEqual([0, ""]);
+  });
+
   test.each([
     ["the student", () => ["--judge", "student"]],
     ["scores in order", () => ["--judge", "recorded:scores.json"]],

@@ -35,7 +35,11 @@ export function renderRating(
       ? `  ${formatCount(Object.keys(rate.marks ?? {}).length)} scores of the file's columns; it has no column score`
       : `  ${states.join(", ")}${rate.mean === null ? "" : `; mean score ${rate.mean.toFixed(2)}`}`,
     ...renderMarks(rate.marks, name ?? "score"),
-    ...(rate.calls ? renderCalls(rate.calls, rate.states, "rows", { where: optionsOf(ratingsPath, name) }) : []),
+    ...(rate.calls
+      ? renderCalls(rate.calls, { ...rate.states, unasked: rate.unasked }, "rows", {
+          where: optionsOf(ratingsPath, name),
+        })
+      : []),
     ...renderWarnings(rate.alarms, rate.gates),
     ...(rate.panel ? renderPanel(rate.panel) : []),
     ...(rate.escalation ? renderEscalation(rate.escalation, dirname(ratingsPath)) : []),
@@ -64,7 +68,8 @@ export function renderCalls(
     unparsable = 0,
     refused = 0,
     failed = 0,
-  }: Readonly<Partial<Record<"pending" | "unparsable" | "refused" | "failed", number>>>,
+    unasked = 0,
+  }: Readonly<Partial<Record<"pending" | "unparsable" | "refused" | "failed" | "unasked", number | undefined>>>,
   what = "rows",
   { where = "", isAlone = true }: { readonly where?: string; readonly isAlone?: boolean } = {},
 ): string[] {
@@ -85,10 +90,14 @@ export function renderCalls(
     lines.push(
       `  ${formatNumbered(refused, "row was", "rows were")} refused; alpagasus replies --state refused${where} shows what was said`,
     );
+  if (unasked > 0)
+    lines.push(
+      `  ${formatNumbered(unasked, "row was", "rows were")} not asked about: the "detail" in ratings.jsonl says why`,
+    );
   if (calls.failed > 0)
     lines.push(`  ${formatNumbered(calls.failed, "call", "calls")} failed; --retry-failed repeats them`);
-  else if (failed > 0 && what === "rows")
-    lines.push(`  ${formatNumbered(failed, "call", "calls")} failed before; --retry-failed repeats them`);
+  else if (failed > unasked && what === "rows")
+    lines.push(`  ${formatNumbered(failed - unasked, "call", "calls")} failed before; --retry-failed repeats them`);
   if (calls.stopped === undefined)
     return calls.failure === undefined
       ? lines

@@ -139,6 +139,8 @@ export const rateSummarySchema = z.object({
   notes: z.array(z.string()),
   calls: callsSchema.optional(),
   states: statesSchema,
+  /** Rows among the failed that no call was made for, such as those whose prompt is too long; absent where there are none. */
+  unasked: z.number().optional(),
   /** The share of rows that have a score. */
   coverage: z.number(),
   mean: z.number().nullable(),
