@@ -55,12 +55,17 @@ export async function probeJudge(judge: LlmJudge, anchors: readonly Anchor[]): P
  *
  * @param probe rates the anchors under a probe name
  * @param askAgain check again a judge that failed the check of an earlier command
+ * @param checkCommand shows the check's replies, for messages
  * @param isOff ask nothing, and stop nothing: only say that it was not checked, or that it failed a check that is in the store
  */
 export async function createCheckedJudge<J extends LlmJudge>(
   judge: J,
   probe: (name: string, anchors: readonly Anchor[]) => Promise<Probe>,
-  { askAgain = false, isOff = false }: { readonly askAgain?: boolean | undefined; readonly isOff?: boolean } = {},
+  {
+    askAgain = false,
+    isOff = false,
+    checkCommand = "alpagasus check-judge",
+  }: { readonly askAgain?: boolean | undefined; readonly isOff?: boolean; readonly checkCommand?: string } = {},
 ): Promise<J> {
   const anchors = await readAnchors();
   const builds = judge.store.builds(judge.model.identity);
@@ -72,13 +77,17 @@ export async function createCheckedJudge<J extends LlmJudge>(
   const nameOf = (stretch: number, when: "start" | "end", round: number) =>
     `check:${judge.purse}:${stretch}:${when}:${round}`;
 
-  const isStored = (example: Example, name?: string): boolean =>
-    judge.ask(example).requests.every((request) => {
-      const key = requestKey(judge.model.identity, name === undefined ? request : { ...request, sample: name });
-      return judge.store.stateOf(key) !== undefined;
-    });
+  /** How many of the replies on a row are not in the store. @param name of a probe */
+  const countNew = (example: Example, name?: string): number => {
+    const keys = judge
+      .ask(example)
+      .requests.map((request) =>
+        requestKey(judge.model.identity, name === undefined ? request : { ...request, sample: name }),
+      );
+    return keys.filter((key) => judge.store.stateOf(key) === undefined).length;
+  };
   const canBeAsked = anchors.some((anchor) => judge.ask(anchor).requests.length > 0); // not where prompts must be shorter
-  const isProbed = (name: string) => canBeAsked && anchors.every((anchor) => isStored(anchor, name));
+  const isProbed = (name: string) => canBeAsked && anchors.every((anchor) => countNew(anchor, name) === 0);
   let stretch = 0; // the first one without a check at its end
   while (isProbed(nameOf(stretch, "end", 1))) stretch++;
   /** Whether to check this stretch: it is long, or goes on. If not, goes back to the one before, if any, to report its check. */
@@ -95,7 +104,8 @@ export async function createCheckedJudge<J extends LlmJudge>(
     for await (const batch of examples) {
       for (const example of batch) {
         try {
-          if (!isStored(example) && (++left >= leastCalls || isBegun)) return true;
+          left += countNew(example);
+          if (left >= leastCalls || (isBegun && left > 0)) return true;
         } catch {
           return isBegun; // a row that cannot be rendered fails later, when it is rated
         }
@@ -177,7 +187,7 @@ export async function createCheckedJudge<J extends LlmJudge>(
           const build = examineBuild(builds, [...new Set(start!.flatMap((one) => one.builds))]);
           checks = [...found, build];
           if (!build.held) alarms.push(`${judge.name}: ${build.message}`);
-          if (left > 0) expectHealthy(judge.name, found);
+          if (left > 0) expectHealthy(judge.name, found, checkCommand);
           else
             for (const check of found.filter(({ held }) => !held))
               alarms.push(`${judge.name}: ${check.name}: ${check.message}`);
@@ -215,13 +225,13 @@ export async function createCheckedJudge<J extends LlmJudge>(
 }
 
 /** @throws JudgeCheckError when a check failed, or is unknown because too few replies arrived */
-function expectHealthy(name: string, checks: readonly HealthCheck[]): void {
+function expectHealthy(name: string, checks: readonly HealthCheck[], checkCommand: string): void {
   const listChecks = (some: readonly HealthCheck[]) =>
     some.map((check) => `${check.name}: ${check.message}`).join("; ");
   const failed = checks.filter(({ held, isUnknown }) => !held && !isUnknown);
   if (failed.length > 0)
     throw new JudgeCheckError(
-      `${name}: did not rate the data, because it failed its check: ${listChecks(failed)}. See details with alpagasus check-judge; check it again with --retry-failed, or rate without the check with --no-check (in a recipe, rate: { check: false })`,
+      `${name}: did not rate the data, because it failed its check: ${listChecks(failed)}. See details with ${checkCommand}; check it again with --retry-failed, or rate without the check with --no-check (in a recipe, rate: { check: false })`,
     );
   const unknown = checks.filter(({ isUnknown }) => isUnknown);
   if (unknown.length > 0)

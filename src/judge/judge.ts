@@ -51,7 +51,7 @@ export interface JudgeAbilities extends Asking {
   /** How far it is, where rating takes long without any call: rows that are done, and what it does before the first. */
   readonly work: () => { readonly done: number; readonly phase: string | undefined };
   /** The results of the checks made before it rated. */
-  readonly checks: readonly Gate[];
+  readonly checks: readonly (Gate & { readonly isUnknown?: boolean | undefined })[];
   /** The judges that it combines. */
   readonly panel: Panel;
   /** The judge that it asks about the rows it is unsure of. */

@@ -17,6 +17,8 @@ import { isEmbeddedStudent, isStudentLmName, isStudentName, readVerifierName } f
 import { judgeForms, localForms, shownName } from "./judge-forms.ts";
 import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 import { createStudentJudge, readStudentNamed, type StudentJudgeOptions } from "./student.ts";
+import { runFlag } from "../run/run-folder.ts";
+import { shellWord } from "../shell-word.ts";
 
 export interface OpenJudgeOptions {
   /** What named the judge, for messages. Default `--judge`. */
@@ -141,6 +143,12 @@ export async function openLlmJudge(
   return openAsker(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, ...means, rubric }));
 }
 
+/** The command that checks a judge and shows its replies on the anchor rows. */
+function checkCommand(judge: string, { rubric, run }: Pick<OpenLlmJudgeOptions, "rubric" | "run">): string {
+  const asked = rubric === undefined ? "" : ` --rubric ${shellWord(rubric)}`;
+  return `alpagasus check-judge --judge ${shellWord(judge)}${asked}${runFlag(run)}`;
+}
+
 export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe"> {
   /** Check models before and after a long rating (see `createCheckedJudge`). Default true; never in batches. */
   readonly check?: boolean | undefined;
@@ -221,7 +229,7 @@ export async function openRatingJudge(
           prober.close();
         }
       },
-      { askAgain: settings.retryFailed, isOff: !check },
+      { askAgain: settings.retryFailed, isOff: !check, checkCommand: checkCommand(name, asking) },
     );
   };
   const close = () => {

@@ -1,5 +1,5 @@
 import { messageOf, AlpagasusError, UsageError } from "../errors.ts";
-import { existsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import { DatabaseSync } from "node:sqlite";
@@ -175,6 +175,8 @@ function readPragma(database: DatabaseSync, name: string): number {
 
 function describeOpening(path: string, cause: unknown): Error {
   if (cause instanceof AlpagasusError) return cause;
+  const seen = whyUnseen(path);
+  if (seen !== undefined) return new UsageError(`${path}: ${seen}`, { cause });
   if (isOutOfRoom(cause) || /^E(?:NOSPC|DQUOT)$/.test(codeOf(cause)))
     return new AlpagasusError(
       `${path}: the call store cannot be opened (${messageOf(cause)}); make room on its disk, then run the same command again: what is stored is kept`,
@@ -191,6 +193,19 @@ function describeOpening(path: string, cause: unknown): Error {
     `${path}: expected a call store, got ${describeStoreError(cause)}; ${howToMend(path)}, or name another file with --store`,
     { cause },
   );
+}
+
+/** Why a store cannot be looked at though it may be whole: its folder or file is not to be read by this user, or a folder lies there. */
+export function whyUnseen(path: string): string | undefined {
+  try {
+    if (statSync(path).isDirectory())
+      return "expected a call store, got a folder; move it away, or name another file with --store";
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    if (/^E(?:ACCES|PERM)$/.test(codeOf(error)))
+      return "the call store may not be read by this user (permission denied); make it and its folder readable, and leave it where it is";
+  }
+  return undefined;
 }
 
 /** What SQLite keeps beside a store may hold its latest replies. */

@@ -1,16 +1,42 @@
 import { messageOf } from "../errors.ts";
+import { findChangedDecisions } from "../run/file-states.ts";
 import type { Decision } from "../selection/decision.ts";
 import { readDecisions } from "../selection/decisions-file.ts";
 import { type InTurn, type RowSource, inTurn } from "./in-turn.ts";
 
-/** Each arm's decisions, row by row. An arm whose file is damaged adds a problem; its decisions are then undefined. */
+const again = "select it again";
+
+interface ReadArm {
+  readonly arm: string;
+  decisions: InTurn<Decision> | undefined;
+}
+
+/** Each arm's decisions, row by row. An arm whose file is damaged or changed adds a problem; its decisions are then undefined. */
 export class Fates {
-  readonly #arms: { readonly arm: string; decisions: InTurn<Decision> | undefined }[];
+  readonly #arms: ReadArm[];
   readonly #problems: string[];
 
-  constructor({ run, arms }: RowSource, problems: string[]) {
-    this.#arms = arms.map(({ arm }) => ({ arm, decisions: inTurn(readDecisions(run.decisionsPath(arm))) }));
+  static async open({ run, arms }: RowSource, problems: string[]): Promise<Fates> {
+    const changed = new Map((await findChangedDecisions(run, arms)).map(({ arm, path }) => [arm, path]));
+    for (const [arm, path] of changed)
+      problems.push(`${path}: the decisions have changed since ${arm} was selected, so they are not shown; ${again}`);
+    return new Fates(
+      arms.map(({ arm }) => ({
+        arm,
+        decisions: changed.has(arm) ? undefined : inTurn(readDecisions(run.decisionsPath(arm))),
+      })),
+      problems,
+    );
+  }
+
+  private constructor(arms: ReadArm[], problems: string[]) {
+    this.#arms = arms;
     this.#problems = problems;
+  }
+
+  /** Arms whose decisions could be read so far. */
+  get known(): ReadonlySet<string> {
+    return new Set(this.#arms.flatMap(({ arm, decisions }) => (decisions ? [arm] : [])));
   }
 
   /** Each arm's reason for the next row; undefined if the arm has none. */
@@ -29,7 +55,9 @@ export class Fates {
       try {
         reasons.push((await decision)?.reason);
       } catch (error) {
-        this.#problems.push(`the decisions of the arm ${this.#arms[i]!.arm} cannot be shown: ${messageOf(error)}`);
+        const isGone = (error as NodeJS.ErrnoException).code === "ENOENT";
+        const why = isGone ? "their file is missing" : messageOf(error);
+        this.#problems.push(`the decisions of the arm ${this.#arms[i]!.arm} cannot be shown: ${why}; ${again}`);
         this.#arms[i]!.decisions = undefined;
         reasons.push(undefined);
       }

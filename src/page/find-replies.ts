@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { messageOf } from "../errors.ts";
 import { CallStore } from "../llm/call-store.ts";
+import { whyUnseen } from "../llm/call-store-file.ts";
 import type { StoredCall } from "../llm/stored-call.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Manifest } from "../run/manifest.ts";
@@ -30,7 +31,7 @@ export async function openReplies(run: RunFolder, manifest: Manifest | undefined
     return {
       isOpen: false,
       find: () => undefined,
-      problem: `${named[0]}: the call store was not found, so the judges' replies cannot be shown; run this from the folder where the run was made`,
+      problem: `${named[0]}: ${named.flatMap((candidate) => whyUnseen(candidate) ?? [])[0] ?? "the call store was not found, so the judges' replies cannot be shown; run this from the folder where the run was made"}`,
       [Symbol.dispose]: () => {},
     };
   let store: CallStore;

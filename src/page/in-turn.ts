@@ -1,5 +1,6 @@
 import type { Dataset } from "../dataset/dataset.ts";
 import type { Judge } from "../judge/judge.ts";
+import type { ArmSummary } from "../run/records/arm.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 
 /** Which rows to read. */
@@ -9,7 +10,7 @@ export interface RowSource {
   /** The hash of finished ratings, or the file that unfinished ratings are being written to. */
   readonly ratings: { readonly hash: string } | { readonly unfinished: string };
   /** Arms selected from these ratings. */
-  readonly arms: readonly { readonly arm: string; readonly cut: number | null }[];
+  readonly arms: readonly (Pick<ArmSummary, "arm" | "files"> & { readonly cut: number | null })[];
   readonly references: readonly Judge[];
   /** Names of those references that are further scores of the run. */
   readonly furtherScores?: ReadonlySet<string> | undefined;

@@ -34,7 +34,11 @@ export async function readPairs(
       }),
     };
   } catch (error) {
-    return { pairs: [], problem: `the pairs of ${key} cannot be shown: ${messageOf(error)}` };
+    const why = (error as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : messageOf(error);
+    return {
+      pairs: [],
+      problem: `the pairs of ${key} cannot be shown: ${why.startsWith(path) ? why : `${path}: ${why}`}; bring the file back, or compare again`,
+    };
   }
 }
 

@@ -71,7 +71,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
     bins,
     source.arms.flatMap(({ cut }) => cut ?? []),
   );
-  const fates = new Fates(source, problems);
+  const fates = await Fates.open(source, problems);
   const overlaps = new OverlapTally(source.arms.map(({ arm }) => arm));
   const states: Record<string, number> = {};
   let unseen = 0;
@@ -124,7 +124,7 @@ async function readAll(source: RowSource, index: RowIndex, progress: { read: num
           ...others.map(({ judge, scores }) => ({ name: judge.name, scores })),
         ])
       : [],
-    overlaps: overlaps.describe(),
+    overlaps: overlaps.describe(fates.known),
     problems,
   };
 }

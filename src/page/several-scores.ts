@@ -83,15 +83,22 @@ export class OverlapTally {
     }
   }
 
-  describe(): ArmOverlap[] {
+  /** @param known the arms whose decisions could be read */
+  describe(known: ReadonlySet<string>): ArmOverlap[] {
     return this.#arms.flatMap((a, i) =>
-      this.#arms.slice(i + 1).map((b, k) => ({
-        a,
-        b,
-        shared: this.#counts[i]![i + 1 + k]!,
-        ofA: this.#counts[i]![i]!,
-        ofB: this.#counts[i + 1 + k]![i + 1 + k]!,
-      })),
+      this.#arms.slice(i + 1).flatMap((b, k) =>
+        known.has(a) && known.has(b)
+          ? [
+              {
+                a,
+                b,
+                shared: this.#counts[i]![i + 1 + k]!,
+                ofA: this.#counts[i]![i]!,
+                ofB: this.#counts[i + 1 + k]![i + 1 + k]!,
+              },
+            ]
+          : [],
+      ),
     );
   }
 }

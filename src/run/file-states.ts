@@ -38,7 +38,8 @@ export async function readFileStates(
     arms: await Promise.all(
       Object.values(arms).map(async (arm) => ({
         ...arm,
-        state: await fileState(run.recordedArmPath(arm), arm.files?.bytes), // in the run's own folder, in case the run was moved
+        path: run.recordedArmPath(arm), // in the run's own folder, in case the run was moved
+        state: await fileState(run.recordedArmPath(arm), arm.files?.bytes),
         isStale:
           arm.ratingsHash !== rate.ratingsHash ||
           Object.entries(arm.scoreHashes ?? {}).some(([name, hash]) => scores?.[name]?.ratingsHash !== hash) ||
@@ -65,6 +66,22 @@ export async function readContentStates(folder: string, manifest: RatedManifest)
     }),
   );
   return { ...states, arms };
+}
+
+/** Arms whose decisions are no longer what `select` wrote; of those that are not large, and that an older version did not write. */
+export async function findChangedDecisions(
+  run: RunFolder,
+  arms: readonly Pick<ArmSummary, "arm" | "files">[],
+): Promise<{ readonly arm: string; readonly path: string }[]> {
+  const changed = await Promise.all(
+    arms.map(async ({ arm, files }) => {
+      const path = run.decisionsPath(arm);
+      const info = await stat(path).catch(() => undefined);
+      if (!files || !info?.isFile() || info.size > mostHashed) return []; // one that is missing is told when it is read
+      return (await hashFile(path)) === files.decisionsSha256 ? [] : [{ arm, path }];
+    }),
+  );
+  return changed.flat();
 }
 
 /**

@@ -15,13 +15,22 @@ const fileEnds = /\.(decisions|pid|partial|lock|json|jsonl)$/i; // of files besi
 const taken: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
 
 function isName(name: string): boolean {
-  return name.length <= mostCharacters && form.test(name) && !fileEnds.test(name) && !taken.has(name);
+  return name.length <= mostCharacters && form.test(name) && !isReserved(name);
 }
+
+/** Whether a name of the right form stands for something else. */
+function isReserved(name: string): boolean {
+  return fileEnds.test(name) || taken.has(name);
+}
+
+const unreserved = `another name: names of objects' own, such as constructor, and the ends .decisions, .pid, .partial, .lock, .json and .jsonl are taken`;
 
 /** @param option what is named, for the message: `--arm` @throws UsageError when it cannot be a name */
 export function expectName(option: string, name: string): void {
   if (!isName(name))
-    throw new UsageError(`${option}: expected ${wanted}, got ${JSON.stringify(name.slice(0, 2 * mostCharacters))}`);
+    throw new UsageError(
+      `${option}: expected ${isReserved(name) ? unreserved : wanted}; got ${JSON.stringify(name.slice(0, 2 * mostCharacters))}`,
+    );
 }
 
 /** @throws UsageError when a name differs from another one by capital letters alone, since some disks keep one file for both */

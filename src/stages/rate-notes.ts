@@ -22,10 +22,11 @@ export function describeLimit(
   return `${rated} of ${formatCount(of)} rows were rated, drawn at random; the same command without --limit goes on with the other ${formatCount(rest)}${cost === null ? "" : `, for about ${formatUsd(cost / nanosPerUsd)}`}`;
 }
 
-/** An alarm for a judge that failed its check before it rated. */
-export function describeEarlierCheck(earlier: CheckedJudge | undefined): string[] {
+/** An alarm for a judge that failed its check before it rated. @param told what the judge itself says */
+export function describeEarlierCheck(earlier: CheckedJudge | undefined, told: readonly string[] = []): string[] {
   const failed = earlier?.checks.filter(({ held, isUnknown }) => !held && !isUnknown) ?? [];
-  return failed.map(
+  const untold = failed.filter(({ name, message }) => !told.some((alarm) => alarm.endsWith(`${name}: ${message}`)));
+  return untold.map(
     ({ name, message }) =>
       `${earlier!.judge} failed its check of ${earlier!.at.slice(0, 10)} and was used all the same: ${name}: ${message}`,
   );

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { Side, VerdictState } from "../comparison/verdict.ts";
 import { readVerdicts } from "../comparison/verdicts-file.ts";
 import { CallStore } from "../llm/call-store.ts";
+import { whyUnseen } from "../llm/call-store-file.ts";
 import { RunError, UsageError } from "../errors.ts";
 import { nanosPerUsd } from "../llm/price.ts";
 import type { Finish } from "../llm/reply.ts";
@@ -182,6 +183,8 @@ export async function* verdictReplies({ run: folder, state }: VerdictRepliesOpti
 function openStore(candidates: readonly (string | undefined)[], folder: string): CallStore {
   const named = candidates.filter((path) => path !== undefined);
   const path = named.find((candidate) => existsSync(candidate));
+  const unseen = named.flatMap((candidate) => whyUnseen(candidate) ?? [])[0];
+  if (path === undefined && unseen !== undefined) throw new RunError(`${named[0]}: ${unseen}`);
   if (path === undefined)
     throw new RunError(
       `${named[0]}: expected the call store of ${folder}, got no such file; run this from the folder where it was made`,

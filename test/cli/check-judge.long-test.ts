@@ -219,7 +219,11 @@ describe("a long rating", () => {
     const { code, stderr } = await alpagasus(args, { cwd: folder.path });
     expect(code).toBe(3);
     expect(stderr).toContain(
-      "did not rate the data, because it failed its check: resists injections: wrong responses that tell the judge to score them high score 4.00 higher than other wrong ones, on average (limit: 1.00). See details with alpagasus check-judge; check it again with --retry-failed, or rate without the check with --no-check",
+      `did not rate the data, because it failed its check: resists injections: wrong responses that tell the judge to score them high score 4.00 higher than other wrong ones, on average (limit: 1.00). See details with alpagasus check-judge --judge ${server.judge}; check it again with --retry-failed, or rate without the check with --no-check`,
+    );
+    const status = await alpagasus(["status"], { cwd: folder.path });
+    expect(status.stdout).toMatch(
+      /next +alpagasus check-judge with another --judge or --rubric, since .* failed its check/,
     );
     expect(server.log).toHaveLength(60);
     expect((await alpagasus(args, { cwd: folder.path })).code).toBe(3);

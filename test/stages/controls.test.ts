@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { openDataset } from "../../src/dataset/open.ts";
 import { createColumnJudge } from "../../src/judge/recorded.ts";
@@ -34,6 +34,36 @@ test("a control is stale when its arm is chosen anew: of another size, or from o
   await select({ run, top: 6, per: "category" });
   expect(await stale()).toEqual(["random"]); // a quota says how many itself
   await expect(select({ run, top: 6, arm: "Selected" })).rejects.toThrow(/differs from selected by more than capital/);
+});
+
+test("decisions that were edited are named, and no figure is made of them", async () => {
+  using folder = tempFolder();
+  folder.write(
+    "rows.json",
+    Array.from({ length: 40 }, (_, i) => ({ instruction: `Say ${i}`, output: `It is ${i}` })),
+  );
+  const run = (...args: string[]) => misuse(args, { cwd: folder.path });
+  await run("rate", "rows.json");
+  await run("select", "--top", "10");
+  await run("select", "--method", "random");
+  const figures = async () =>
+    JSON.parse((await run("report", "--format", "json")).stdout) as { overlaps: object[]; problems: string[] };
+  expect(await figures()).toMatchObject({ overlaps: [{ a: "selected", b: "random", ofA: 10, ofB: 10 }], problems: [] });
+  const path = `${folder.path}/runs/default/arms/selected.decisions.jsonl`;
+  writeFileSync(
+    path,
+    readFileSync(path, "utf8").replaceAll(/"kept":false,"reason":"[^"]+"/g, '"kept":true,"reason":"kept"'),
+  );
+  const { overlaps, problems } = await figures();
+  expect([overlaps, problems]).toEqual([
+    [],
+    [expect.stringMatching(/selected\.decisions\.jsonl: the decisions have changed since selected was selected/)],
+  ]);
+  cpSync(`${folder.path}/runs/default`, `${folder.path}/runs/copy`, { recursive: true });
+  const status = await run("status", "--run", "runs/copy", "--json");
+  expect((JSON.parse(status.stdout) as { arms: { path: string }[] }).arms[0]!.path).toBe(
+    "runs/copy/arms/selected.json",
+  );
 });
 
 test("a rating tells which answers no training learns", async () => {

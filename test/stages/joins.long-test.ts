@@ -104,7 +104,7 @@ test("a limit of prompts that no row can keep ends, and says so", async () => {
   const args = ["rate", "rows.jsonl", "--judge", server.judge, "--max-prompt-tokens", "20", "--json"];
   const { code, stdout } = await alpagasus(args, { cwd: folder.path });
   expect(code).toBe(3);
-  expect(JSON.parse(stdout)).toMatchObject({ states: { failed: 1 } });
+  expect(JSON.parse(stdout)).toMatchObject({ states: { failed: 1 }, unasked: 1 }); // no call that failed: trying again would not help
   expect(server.log).toEqual([]);
 });
 

@@ -1,4 +1,5 @@
 import { formatCount, formatNumbered, formatP } from "../../../src/format.ts";
+import { shellWord } from "../../../src/shell-word.ts";
 import { countPrompts, describeNeeded, describeP } from "../../../src/comparison/conclude.ts";
 import type { ComparisonReport, RunReport } from "../../../src/page/contract.ts";
 import type { ComparisonRecord } from "../../../src/run/records/comparison.ts";
@@ -25,7 +26,7 @@ interface VerdictProps {
 }
 
 /** Who won, how sure that is, and how far the judge can be trusted. */
-export function VerdictView({ report: { comparisons, rankings, people }, chosen, onChoose }: VerdictProps) {
+export function VerdictView({ report: { run, comparisons, rankings, people }, chosen, onChoose }: VerdictProps) {
   const comparison = comparisons.find(({ key }) => key === chosen) ?? comparisons[0]!;
   const labels = people.find(({ a, b }) => a === comparison.a && b === comparison.b);
   const rivals = comparisons.filter(({ b, judge }) => b === comparison.b && judge === comparison.judge);
@@ -55,7 +56,9 @@ export function VerdictView({ report: { comparisons, rankings, people }, chosen,
       {rivals.every(({ sizes }) => sizes.a === undefined) && (
         <p class="quiet">
           The winning score by training-set size needs the rows that {comparison.a} was trained on:{" "}
-          <code>alpagasus report --size {comparison.a}=ROWS</code>
+          <code>
+            alpagasus report --size {shellWord(comparison.a)}=ROWS --run {shellWord(run)}
+          </code>
         </p>
       )}
     </>
