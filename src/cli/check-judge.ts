@@ -18,6 +18,8 @@ interface CheckJudgeFlags extends ModelFlags {
   json?: boolean | undefined;
 }
 
+const isOfBatches = /^--(?:batch|batch-size|no-wait)$/;
+
 export function checkJudgeCommand(context: CommandContext): Command {
   const command = new Command("check-judge")
     .summary("check whether a judge can be trusted before paying it for a whole dataset")
@@ -35,7 +37,9 @@ export function checkJudgeCommand(context: CommandContext): Command {
     )
     .option("--logprobs", "the score is the mean over the judge's possible scores, weighted by token probability")
     .option("--samples <n>", "the score is the mean of n replies (at most 100)", parsePositive);
-  return addModelOptions(command)
+  addModelOptions(command);
+  for (const option of command.options) if (isOfBatches.test(option.long ?? "")) option.hidden = true; // refused below
+  return command
     .addHelpText(
       "after",
       `

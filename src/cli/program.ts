@@ -164,7 +164,7 @@ Examples:
 
 Commands that work on a run take --run DIR (default runs/default), the folder that holds all of its files.
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 done but a gate did not hold, 4 the budget was reached,
-130 interrupted.`,
+130 interrupted (by SIGTERM 143, by a lost terminal 129).`,
     );
   for (const load of loaders) program.addCommand(inherit((await load())(context), program));
   program.exitOverride();
