@@ -249,7 +249,10 @@ async function finish(
     kept: hasLabels ? total : 0,
     precision: hasLabels ? found : nothing,
     recall: hasLabels ? recall : nothing,
-    alone: { precision: total > 0 ? aloneRight / total : NaN, recall: all > 0 ? aloneRight / all : NaN },
+    alone: {
+      precision: total > 0 ? Math.min(1, aloneRight / total) : NaN,
+      recall: all > 0 ? Math.min(1, aloneRight / all) : NaN,
+    },
   };
 }
 

@@ -15,6 +15,7 @@ const largeNumber = /^-?\d{16,40}$/;
 const infinite = /^\s*[-+]?inf(?:inity)?\s*$/i;
 
 const longestName = 200; // characters
+const mostShown = 5; // columns in a note
 const mostColumns = 500;
 
 interface Column {
@@ -36,6 +37,7 @@ export class RecordedMarks {
   readonly #scale: Scale | undefined;
   readonly #large = new Set<string>(); // columns left out at a whole number that is too large, or a text of its digits
   readonly #infinite = new Map<string, number>(); // infinite values, by column
+  readonly #mixed = new Map<string, unknown>(); // columns left out at a value that is no number, after some that are
   #leftOut = 0; // columns that there is no room for
 
   /** @param areTexts whether the file has texts alone, as CSV: then texts that are numbers count @param scale values outside it are none */
@@ -66,7 +68,18 @@ export class RecordedMarks {
     ]);
     for (const [name, count] of this.#infinite)
       if (this.#columns.has(name))
-        described.push(`${formatNumbered(count, "value", "values")} of ${name} are infinite, and left out`);
+        described.push(
+          `${formatNumbered(count, "value", "values")} of ${name} ${count === 1 ? "is" : "are"} infinite, and left out`,
+        );
+    const mixed = [...this.#mixed].filter(([name]) => !this.#large.has(name));
+    if (mixed.length > 0) {
+      const shown = mixed
+        .slice(0, mostShown)
+        .map(([name, value]) => `${name} (${JSON.stringify(value)?.slice(0, 40)})`);
+      described.push(
+        `left out, since not all of their values are numbers: ${shown.join(", ")}${mixed.length > mostShown ? ` and ${mixed.length - mostShown} more` : ""}`,
+      );
+    }
     if (this.#large.size > 0)
       described.push(
         `${[...this.#large].join(", ")}: whole numbers over 2^53, or texts of digits, are no scores; name one with #COLUMN`,
@@ -107,12 +120,12 @@ export class RecordedMarks {
         continue;
       }
       const number = typeof value === "number" ? value : this.#areTexts ? toNumber(value) : undefined;
-      if (typeof value === "string" && infinite.test(value))
+      if (number === Infinity || number === -Infinity || (typeof value === "string" && infinite.test(value)))
         this.#infinite.set(name, (this.#infinite.get(name) ?? 0) + 1);
       if (number === undefined) {
         if (typeof value === "string" && largeNumber.test(value)) this.#large.add(name);
         this.#others.add(name);
-        this.#columns.delete(name);
+        if (this.#columns.delete(name)) this.#mixed.set(name, value);
       } else if (Number.isFinite(number)) this.#put(name, JSON.stringify([...path, key]), slot, number, place);
     }
   }
@@ -156,6 +169,5 @@ export class RecordedMarks {
 function toNumber(value: unknown): number | undefined {
   if (typeof value !== "string") return undefined;
   if (/^\s*(?:nan|na|n\/a|null|none)?\s*$/i.test(value) || infinite.test(value)) return NaN;
-  const number = Number(value);
-  return decimal.test(value.trim()) && Number.isFinite(number) ? number : undefined;
+  return decimal.test(value.trim()) ? Number(value) : undefined; // infinite where it is too large
 }

@@ -59,8 +59,10 @@ export function quoteMarks(sql: string, scores: readonly Pick<RunScore, "name" |
   if (marks.size === 0) return sql;
   const names = [...marks.keys()].map((name) => {
     const base = [...bases].find((other) => name.startsWith(`${other.toLowerCase()}.`))!;
-    const mark = escapePattern(name.slice(base.length + 1));
-    return String.raw`(?:"${escapePattern(base)}"|${escapePattern(base)})\s*\.\s*(?:"${mark}"|${mark}(?![\w.(]))`;
+    const said = name.slice(base.length + 1);
+    const mark = escapePattern(said);
+    const unquoted = /^[\p{L}\p{M}\p{N}_.]+$/u.test(said) ? String.raw`|${mark}(?![\w.(])` : ""; // of others, signs are SQL's
+    return String.raw`(?:"${escapePattern(base)}"|${escapePattern(base)})\s*\.\s*(?:"${mark}"${unquoted})`;
   });
   const found = new RegExp(String.raw`'(?:[^']|'')*'|(?<![\w."])(${names.join("|")})|"(?:[^"]|"")*"`, "gi");
   return sql.replace(found, (text, mark: string | undefined) => {

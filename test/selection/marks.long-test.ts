@@ -133,6 +133,25 @@ describe("a file of scores comes in whole", () => {
     expect(decisions).toContain('"lacks":"no oda.scores.IFD"');
   });
 
+  test("columns with a cell that is no number are left out with a note, and infinite numbers alone", async () => {
+    using folder = tempFolder();
+    folder.write("rows.json", rows);
+    const cells = rows.map((_, i) => [i, 3, i === 2 ? "1e400" : i, i === 3 ? "N/A" : i, i === 4 ? "bad" : i]);
+    folder.write("scored.csv", ["index,score,huge,none,mixed", ...cells.map((row) => row.join(","))].join("\n"));
+    await prepare(folder.path, ["rate", "rows.json"]);
+    const args = ["rate", "rows.json", "--judge", "recorded:scored.csv", "--as", "n", "--json"];
+    const { code, stdout } = await alpagasus(args, { cwd: folder.path });
+    expect(code).toBe(0);
+    const { marks, notes } = JSON.parse(stdout) as RateSummary;
+    const counts = Object.entries(marks!).map(([name, { rows: count }]) => [name, count]);
+    expect(counts).toEqual([
+      ["huge", rows.length - 1],
+      ["none", rows.length - 1],
+    ]);
+    expect(notes.join("\n")).toContain("1 value of huge is infinite, and left out");
+    expect(notes.join("\n")).toContain('left out, since not all of their values are numbers: mixed ("bad")');
+  });
+
   test("whole numbers over 2^53, which cannot be told from ids, are left out with a note", async () => {
     using folder = tempFolder();
     folder.write("rows.json", rows);
@@ -164,7 +183,7 @@ describe("a file of scores comes in whole", () => {
     ]);
     expect(Object.keys(summary.marks!)).toEqual(["words", "ppl"]);
     expect(summary.marks!["ppl"]!.rows).toBe(7);
-    expect(summary.notes.join("\n")).toContain("1 value of ppl are infinite");
+    expect(summary.notes.join("\n")).toContain("1 value of ppl is infinite");
     expect([summary.mean, summary.hasOnlyMarks]).toEqual([3.25, undefined]);
     await run(folder, ["select", "--by", "mine + mine.words", "--top", "1"]);
     expect(kept(folder)).toEqual([7]);
@@ -278,6 +297,7 @@ test("names of marks are found in SQL, and only there", () => {
     ["ds2.rarity2 + xds2.rarity + t.ds2.rarity", "ds2.rarity2 + xds2.rarity + t.ds2.rarity"],
     ["'ds2.rarity' || ds2", "'ds2.rarity' || ds2"],
     ['oda."scores.llm-as-judge"', '"oda.scores.LLM-as-Judge"'],
+    ["oda.scores.llm-as-judge", "oda.scores.llm-as-judge"], // its signs are SQL's
   ])
     expect(quoteMarks(sql!, scores)).toBe(quoted);
 });

@@ -60,10 +60,8 @@ test("decisions that were edited are named, and no figure is made of them", asyn
     [expect.stringMatching(/selected\.decisions\.jsonl: the decisions have changed since selected was selected/)],
   ]);
   cpSync(`${folder.path}/runs/default`, `${folder.path}/runs/copy`, { recursive: true });
-  const status = await run("status", "--run", "runs/copy", "--json");
-  expect((JSON.parse(status.stdout) as { arms: { path: string }[] }).arms[0]!.path).toBe(
-    "runs/copy/arms/selected.json",
-  );
+  const told = await run("status", "--run", "runs/copy", "--json");
+  expect((JSON.parse(told.stdout) as { arms: { path: string }[] }).arms[0]!.path).toBe("runs/copy/arms/selected.json");
 });
 
 test("a rating tells which answers no training learns", async () => {
