@@ -18,6 +18,7 @@ const checkedSchema = z.object({
   checks: rateSummarySchema.shape.checks.unwrap(),
 });
 export type CheckedJudge = z.infer<typeof checkedSchema>;
+type Checks = readonly CheckedJudge["checks"][number][];
 
 /**
  * The name under which a check's replies are stored: of one that was begun in this run and did not end, so that nothing is paid twice, or a
@@ -55,6 +56,22 @@ async function readOpenChecks(run: RunFolder): Promise<Readonly<Record<string, s
 export async function keepCheck(run: RunFolder, checked: CheckedJudge): Promise<void> {
   if (!existsSync(run.folder)) return; // there is nothing yet that it says something of
   await appendFile(run.judgeChecksPath, `${JSON.stringify(checked)}\n`).catch(() => {}); // the check itself is shown
+}
+
+/** Keeps a judge's check that failed before a rating, for `status`, which says why it was not begun; and one that held after such a check. */
+export async function keepFailure(
+  run: RunFolder,
+  {
+    name,
+    question,
+    checks,
+  }: { name: string; question?: { readonly hash: string } | undefined; checks?: Checks | undefined },
+): Promise<void> {
+  if (!checks) return;
+  const hasFailed = checks.some(({ held, isUnknown }) => !held && !isUnknown);
+  if (!hasFailed && (await latestFailures(run, name)).length === 0) return;
+  const at = new Date().toISOString();
+  await keepCheck(run, { at, judge: name, question: question?.hash, language: "en", checks: [...checks] });
 }
 
 /** What a judge failed in its latest check in this run, whatever it was asked there; empty where it passed, or was not checked. */

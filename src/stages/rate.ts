@@ -12,9 +12,9 @@ import { isRated } from "../run/manifest.ts";
 import type { EscalationRecord, RateSummary } from "../run/records/rating.ts";
 import { finiteOrNull, toEstimateRecord } from "../run/estimate-record.ts";
 import { openRatingsWriter, type RatingLine } from "../run/ratings-file.ts";
-import { keepCheck, latestCheck, latestFailures } from "../run/judge-checks.ts";
+import { keepFailure, latestCheck } from "../run/judge-checks.ts";
 import { workingFolder, typedCommand } from "../run/recorded-path.ts";
-import { readManifest, runFolder, extendManifest, type RunFolder } from "../run/run-folder.ts";
+import { readManifest, runFolder, extendManifest } from "../run/run-folder.ts";
 import { describeDataset, recordPool } from "./describe-dataset.ts";
 import { describeCalls } from "./describe-calls.ts";
 import { keepScores } from "./kept-scores.ts";
@@ -147,11 +147,8 @@ export async function rate(dataset: Dataset, options: RateOptions): Promise<Rate
   // A failure to flush is ignored here: the next write reports it.
   const flushing = isLong && setInterval(() => void writer.flush().catch(() => {}), flushMs).unref();
   try {
-    try {
-      await judge.prepare?.(() => readableOnly(dataset.batches()), progress.showBatches);
-    } finally {
-      await noteCheck(run, options.judge);
-    }
+    const preparing = judge.prepare?.(() => readableOnly(dataset.batches()), progress.showBatches);
+    await Promise.resolve(preparing).finally(() => keepFailure(run, options.judge));
     if (isLong) progress.begin();
     for await (const lines of rateInOrder(dataset, judge, tally, part, options.signal)) {
       for (const line of lines) {
@@ -256,16 +253,6 @@ export async function countRows(dataset: Dataset, { onProgress }: Pick<RateOptio
 }
 
 /** Joins each example's index, id and hash with its rating, and shows the examples to the tally. */
-/** Keeps a check that failed for `status`, which says why the rating was not begun; and one that held after it. */
-async function noteCheck(run: RunFolder, { name, question, checks }: Judge): Promise<void> {
-  if (!checks) return;
-  const hasFailed = checks.some(({ held, isUnknown }) => !held && !isUnknown);
-  const before = await latestFailures(run, name);
-  if (!hasFailed && before.length === 0) return;
-  const at = new Date().toISOString();
-  await keepCheck(run, { at, judge: name, question: question?.hash, language: "en", checks: [...checks] });
-}
-
 async function* rateInOrder(
   dataset: Dataset,
   judge: Judge,
