@@ -81,6 +81,18 @@ export function renderTurn({ text, toolCalls = [] }: ChatTurn): string {
   return [...(text === "" && calls.length > 0 ? [] : [text]), ...calls].join("\n");
 }
 
+const closing = "</think>";
+
+/** Where reasoning ends that has its closing tag alone, on a line of its own: some chat templates put the opening one in the prompt. 0 where there is none. */
+function endOfUnopened(text: string): number {
+  const at = text.indexOf(closing);
+  if (at < 0 || text.lastIndexOf(closing) !== at) return 0;
+  const [before, after] = [text.slice(0, at), text.slice(at + closing.length)];
+  if (before.includes("<think>") || !/(?:^|\n)[ \t]*$/.test(before.slice(-200))) return 0;
+  const [gap] = /^[ \t]*\r?\n\s*/.exec(after) ?? [];
+  return gap === undefined ? 0 : at + closing.length + gap.length;
+}
+
 const thought = /\s*<think>(.*?)<\/think>\s*/sy;
 
 /** Takes reasoning that stands at the head of an answer, between `<think>` and `</think>`, out of its text; also beside reasoning of its own field. */
@@ -95,7 +107,11 @@ export function splitReasoning(turn: ChatTurn): ChatTurn {
     thoughts.push(found[1]!.trim());
     end = thought.lastIndex;
   }
-  if (thoughts.length === 0) return turn;
+  if (thoughts.length === 0) {
+    end = endOfUnopened(turn.text);
+    if (end === 0) return turn;
+    thoughts.push(turn.text.slice(0, turn.text.indexOf(closing)).trim());
+  }
   const { reasoning: apart } = turn;
   return {
     ...turn,

@@ -371,6 +371,10 @@ describe("shapes", () => {
     const several = "<think>One.</think>\n<think>Two.</think>\n\nRed.";
     const { output, conversation } = await conversationOf({ instruction: "a", input: "", output: several });
     expect([output, conversation!.answer.reasoning]).toEqual(["Red.", "One.\n\nTwo."]);
+    const unopened = await conversationOf({ instruction: "a", input: "", output: "It is hot.\n</think>\n\nRed." });
+    expect([unopened.output, unopened.conversation!.answer.reasoning]).toEqual(["Red.", "It is hot."]);
+    for (const output of ["Write </think>\n to end.", "<p>\n</think>\nand\n</think>\n", "So <think>\n</think>\n"])
+      expect((await conversationOf({ instruction: "a", input: "", output })).output).toBe(output);
     const answer = { role: "assistant", content: "<think>Tag.</think>\n\nRed.", reasoning_content: "Field." };
     const both = await conversationOf({ messages: [turns("a")[0], answer] });
     expect([both.output, both.conversation!.answer.reasoning]).toEqual(["Red.", "Field.\n\nTag."]);
