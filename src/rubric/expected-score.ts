@@ -70,6 +70,14 @@ function weighScores(
     if (value !== undefined) known.set(value, (known.get(value) ?? 0) + probability);
   };
   const siblings: Alternative[] = []; // alternatives to the written whole number
+  let heads: string[] = []; // the texts that begin it: the token's and its alternatives'
+  const writtenText = plainDigits(
+    tokens
+      .map(({ token }) => token)
+      .join("")
+      .slice(start, end),
+  );
+  const plain = /^[-+]?(\d+)/.exec(writtenText)?.[1] ?? "";
   let whole = NaN;
   /** How the written whole number goes on: the probability of no fraction, of any, and the sum of fractions by probability. */
   const ways = { plain: 0, fraction: 0, fractions: 0 };
@@ -104,21 +112,27 @@ function weighScores(
       break;
     }
     const isFirst = prefix === "";
+    const isHead = /^[-+−]?$/.test(prefix);
     const lead = isFirst ? token.slice(0, start - from) : "";
+    const part = token.slice(Math.max(0, start - from), Math.min(token.length, end - from));
+    if (isHead && /\d/.test(part))
+      heads = [part, ...top.map(([other]) => other)].map((text) => plainDigits(text).trim().replace(/^[-+]/, ""));
     for (const [other, otherLogprob] of top) {
       if (other === token) continue;
       const text = isFirst ? withoutLead(other, lead) : other;
-      const value = text === undefined ? undefined : readBranch(prefix + text, scale, prefix);
+      if (text === undefined) continue;
       const probability = prefixProbability * Math.exp(otherLogprob);
-      if (isFirst && text !== undefined && /^[-+−]?\d+$/.test(text))
-        siblings.push({ digits: plainDigits(text), probability });
-      else if (value !== undefined) {
-        add(value, probability);
-        if (!isFirst) addWay(value, probability);
+      const said = plainDigits(prefix + text);
+      if (/^[-+]?\d+$/.test(said)) {
+        siblings.push({ digits: said, probability });
+        continue;
       }
+      const value = readBranch(said, scale, prefix) ?? meanOfFractions(said, scale);
+      add(value, probability);
+      if (!isHead && value !== undefined) addWay(value, probability);
     }
     prefixProbability *= Math.exp(logprob);
-    prefix += token.slice(Math.max(0, start - from), Math.min(token.length, end - from));
+    prefix += part;
     if (/^[-+−]?\d+$/.test(prefix)) whole = Number(plainDigits(prefix));
   }
   if (!isEnded && at < end) return known;
@@ -127,9 +141,9 @@ function weighScores(
   for (const [value, probability] of completeAlternatives(siblings, {
     score,
     prefixProbability,
-    prefix,
-    tokens,
-    start,
+    text: writtenText,
+    plain,
+    heads,
     ways,
     scale,
   }))
@@ -146,10 +160,11 @@ interface Alternative {
 interface Written {
   readonly score: number;
   readonly prefixProbability: number;
-  /** The score as it was written. */
-  readonly prefix: string;
-  readonly tokens: readonly TokenLogprob[];
-  readonly start: number;
+  /** The score as it was written, and the digits before its point. */
+  readonly text: string;
+  readonly plain: string;
+  /** The texts that begin its digits: the token's and its alternatives'. */
+  readonly heads: readonly string[];
   readonly ways: { readonly plain: number; readonly fraction: number; readonly fractions: number };
   readonly scale: Scale;
 }
@@ -159,7 +174,7 @@ function* completeAlternatives(
   siblings: readonly Alternative[],
   written: Written,
 ): Generator<readonly [number, number]> {
-  const { scale, ways, score, prefixProbability } = written;
+  const { scale, score, prefixProbability } = written;
   const each = siblings.map(({ digits, probability }) => ({ probability, numbers: wholeNumbers(digits, written) }));
   const mass: Mass = [
     ...each.flatMap(({ numbers: [first], probability }) =>
@@ -170,7 +185,7 @@ function* completeAlternatives(
   for (const { numbers, probability } of each) {
     for (const [number, share] of weighByNearness(numbers, mass, scale)) {
       if (isWhole(scale)) yield [number, probability * share];
-      else yield [withFraction(number, mass, ways, scale, score), probability * share];
+      else yield [withFraction(number, mass, written), probability * share];
     }
   }
 }
@@ -180,37 +195,72 @@ type Mass = readonly (readonly [value: number, probability: number])[];
 
 /**
  * The whole numbers of the scale that an alternative's digits may begin, the likeliest first where nothing else is known. Some tokenizers have
- * a token for each small number. Others have one for each digit; the number then gets as many digits as the written one, and the same. Where
- * that is above the scale it gets fewer (`9` in place of the `1` of 100 begins 90 to 99, and stands for their mean), and at the top of the scale
- * it may get one more: `1`, where `10` or `100` is possible.
+ * a token for each small number. Others have one for each digit; the number then goes on like the written one, to as many digits. Where that is
+ * not on the scale it gets fewer (`9` in place of the `1` of 100 begins 90 to 99), and where the scale has
+ * numbers of one digit more at its end it may get these: `1`, where `10` or `100` is possible.
  */
-function wholeNumbers(digits: string, { prefix, tokens, start, scale }: Written): number[] {
+function wholeNumbers(said: string, { plain, heads, scale }: Written): number[] {
+  const sign = said.startsWith("-") ? -1 : 1;
+  const digits = said.replace(/^[-+]/, "");
   const value = Number(digits);
-  const plain = plainDigits(prefix).split(".")[0]!.replace(/^[-+]/, "");
-  const hasTokenOfSeveral = firstTokenTexts(tokens, start).some((text) => /^\d\d+$/.test(text));
-  const isTop = (number: number) => isOnScale(number, scale) && number >= scale.max - 9;
-  if (plain.length > 1 && !hasTokenOfSeveral && digits.length === 1) {
-    const alike = Number(digits + plain.slice(1));
+  const limit = sign > 0 ? scale.max : -scale.min;
+  const meanOf = (low: number, high: number) =>
+    sign > 0 ? meanBetween(low, high, scale) : negative(meanBetween(-high, -low, scale));
+  const within = (low: number, high: number) =>
+    (sign > 0 ? valuesBetween(low, high, scale) : valuesBetween(-high, -low, scale)).map((number) => sign * number);
+  const wholeOf = (number: number) =>
+    isOnScale(sign * number, scale) ? number : isWhole(scale) ? undefined : meanOf(number, number + 1 - tiny);
+  const hasTokenOfSeveral = heads.some((text) => /^\d\d+$/.test(text));
+  const own: (number | undefined)[] = [];
+  if (value === 0) own.push(wholeOf(0)); // no number goes on after it
+  else if (plain.length > digits.length && !hasTokenOfSeveral) {
+    const alike = wholeOf(Number(digits + plain.slice(digits.length)));
+    const lengths = Array.from(
+      { length: plain.length - digits.length + 1 },
+      (_, i) => plain.length - digits.length - i,
+    );
+    if (alike !== undefined) own.push(alike);
+    else for (const more of lengths) own.push(...within(value * 10 ** more, (value + 1) * 10 ** more - 1));
     const longer = value * 10 ** plain.length;
-    const lengths = Array.from({ length: plain.length }, (_, i) => plain.length - i);
-    const own = isOnScale(alike, scale)
-      ? [alike]
-      : lengths.flatMap((length) => meanBegunBy(value, length, scale) ?? []).slice(0, value === 0 ? 1 : plain.length);
-    return value > 0 && isTop(longer) ? [...own, longer] : own;
+    if (digits.length === 1 && longer >= limit - 9 && isOnScale(sign * longer, scale)) own.push(longer);
+  } else {
+    own.push(wholeOf(value));
+    const isLast = plain.length === 1 && digits.length === 1 && String(Math.floor(limit)).length === 2;
+    if (isLast && !hasTokenOfSeveral) own.push(...within(10 * value, 10 * value + 9));
   }
-  const own = isOnScale(value, scale) ? [value] : [];
-  const longer = value * 10;
-  const mayBeLonger = !hasTokenOfSeveral && value > 0 && digits.length < String(scale.max).length;
-  return mayBeLonger && isTop(longer) ? [...own, longer] : own;
+  return own.flatMap((number) => (number === undefined ? [] : [sign * number]));
 }
 
-/** The mean of the scores of a length that begin with a digit; undefined where the scale has none. */
-function meanBegunBy(digit: number, length: number, scale: Scale): number | undefined {
-  const [low, high] = [digit * 10 ** (length - 1), (digit + 1) * 10 ** (length - 1) - 1];
-  const step = scale.step ?? 1;
-  const first = scale.min + Math.max(0, Math.ceil((low - scale.min) / step - 1e-9)) * step;
-  const last = scale.min + Math.floor((Math.min(high, scale.max) - scale.min) / step + 1e-9) * step;
-  return first > last || (digit === 0 && length > 1) ? undefined : (first + last) / 2;
+const tiny = 1e-9;
+
+function negative(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : -value;
+}
+
+const mostValues = 200;
+
+/** The scores from `low` to `high`; of too many, their mean. */
+function valuesBetween(low: number, high: number, scale: Scale): number[] {
+  const { min, max, step = 1 } = scale;
+  const first = Math.max(0, Math.ceil((low - min) / step - tiny));
+  const count = Math.floor((Math.min(high, max) - min) / step + tiny) - first + 1;
+  if (count > mostValues) return [meanBetween(low, high, scale)!];
+  return Array.from({ length: Math.max(0, count) }, (_, i) => min + step * (first + i));
+}
+
+/** The mean of the scores from `low` to `high`; undefined where the scale has none there. */
+function meanBetween(low: number, high: number, { min, max, step = 1 }: Scale): number | undefined {
+  const first = Math.max(0, Math.ceil((low - min) / step - tiny));
+  const last = Math.floor((Math.min(high, max) - min) / step + tiny);
+  return first > last ? undefined : min + (step * (first + last)) / 2;
+}
+
+/** The mean of the scores that begin with a fraction's first digits, where they are none themselves: 1.25 for `1.2` in steps of a quarter. */
+function meanOfFractions(said: string, scale: Scale): number | undefined {
+  const [text, fraction] = /^[-+]?\d+\.(\d+)$/.exec(said) ?? [];
+  if (text === undefined || scale.step === undefined) return undefined;
+  const [value, width] = [Math.abs(Number(text)), 10 ** -fraction!.length - tiny];
+  return text.startsWith("-") ? meanBetween(-value - width, -value, scale) : meanBetween(value, value + width, scale);
 }
 
 /** How likely each of the numbers is that an alternative may stand for: by their nearness to the other scores. */
@@ -227,16 +277,6 @@ function weighByNearness(numbers: readonly number[], mass: Mass, { min, max }: S
   return numbers.map((number, i) => [number, nearness[i]! / total] as const);
 }
 
-/** The texts of the token that begins the score, and of its alternatives. */
-function firstTokenTexts(tokens: readonly TokenLogprob[], start: number): string[] {
-  let at = 0;
-  for (const { token, top = [] } of tokens) {
-    at += token.length;
-    if (at > start) return [token, ...top.map(([text]) => text)].map((text) => plainCharacters(text).trim());
-  }
-  return [];
-}
-
 const leastVariance = 0.25; // of the whole numbers
 const leastPlain = 0.02; // times the fraction's probability: tokens that were not returned may be this likely
 
@@ -244,18 +284,31 @@ const leastPlain = 0.02; // times the fraction's probability: tokens that were n
  * A whole number plus its expected fraction. How often the written number has a fraction is known. For other numbers the
  * odds are shifted as in a normal distribution: a fraction is likelier for numbers below the written one. A negative number goes on downwards.
  */
-function withFraction(number: number, mass: Mass, ways: Written["ways"], { min, max }: Scale, score: number): number {
-  if (!(ways.fraction > 0) || number >= max || (number < 0 && number <= min))
-    return Math.max(min, Math.min(number, max));
+function withFraction(number: number, mass: Mass, { text, ways, score, scale: { min, max, step } }: Written): number {
+  const isNegative = number < 0 || Object.is(number, -0);
+  if (!Number.isInteger(number) || isNegative !== text.startsWith("-")) return number; // a mean; or not like the written score
+  const end = isNegative ? min : max;
+  if (number === end) return number;
+  const sign = isNegative ? -1 : 1;
+  if (!(ways.fraction > 0)) {
+    if (score !== end || (!text.includes(".") && max - min > 1)) return number;
+    // at the scale's end no fraction can be written; the others' are likelier the nearer they are
+    const near = Array.from({ length: 10 }, (_, i) => number + (sign * i) / 10).filter((one) =>
+      isOnScale(one, { min, max, step }),
+    );
+    const shares = near.map((one) => Math.exp((-10 * Math.abs(one - score)) / (max - min)));
+    const all = shares.reduce((sum, share) => sum + share, 0);
+    return near.length === 0 ? number : near.reduce((sum, one, i) => sum + (one * shares[i]!) / all, 0);
+  }
   const total = mass.reduce((sum, [, share]) => sum + share, 0);
   const centre = mass.reduce((sum, [value, share]) => sum + Math.trunc(value) * share, 0) / total;
   const variance = mass.reduce((sum, [value, share]) => sum + share * (Math.trunc(value) - centre) ** 2, 0) / total;
-  const step = ways.fractions / ways.fraction;
+  const part = ways.fractions / ways.fraction;
   const logit =
     Math.log(ways.fraction / Math.max(leastPlain * ways.fraction, ways.plain)) -
-    (step * (Math.abs(number) - Math.abs(Math.trunc(score)))) / Math.max(leastVariance, variance);
-  const fraction = step / (1 + Math.exp(-logit));
-  return number < 0 ? Math.max(min, number - fraction) : Math.min(max, number + fraction);
+    (part * (Math.abs(number) - Math.abs(Math.trunc(score)))) / Math.max(leastVariance, variance);
+  const fraction = part / (1 + Math.exp(-logit));
+  return isNegative ? Math.max(min, number - fraction) : Math.min(max, number + fraction);
 }
 
 /** The score's part of an alternative token, which may lack the written one's leading space or quote, or have another. */

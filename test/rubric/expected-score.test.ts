@@ -47,19 +47,42 @@ describe("the expected score", () => {
 
   test.each([
     // scale, tokens, probabilities at the first token that matters, the mean
-    [{ min: 0, max: 100, step: 1 }, ["1", "0", "0"], { "1": 0.5, "9": 0.5 }, 0.5 * 100 + 0.5 * 94.5, 0.1],
+    [{ min: 0, max: 100, step: 1 }, ["1", "0", "0"], { "1": 0.5, "9": 0.5 }, 98, 1],
     [{ min: 0, max: 100, step: 1 }, ["9", "5"], { "9": 0.7, "1": 0.3 }, 0.7 * 95 + 0.3 * 100, 0.1],
     [{ min: 0, max: 100, step: 1 }, ["8", "5"], { "8": 0.8, "7": 0.2 }, 83, 1e-9],
     [{ min: 0, max: 100, step: 10 }, ["8", "0"], { "8": 0.85, "6": 0.15 }, 77, 1e-9],
     [{ min: 0, max: 100, step: 5 }, ["8", "5"], { "8": 0.9, "7": 0.1 }, 84, 1e-9],
     [{ min: 10, max: 100, step: 1 }, ["8", "5"], { "8": 0.9, "9": 0.1 }, 86, 1e-9],
     [{ min: 0, max: 10, step: 1 }, ["1", "0"], { "1": 0.6, "9": 0.4 }, 9.6, 1e-9],
-    [{ min: -3, max: 3 }, ["1", ".5"], { "1": 0.6, "-1": 0.4 }, 0.3, 0.02],
+    [{ min: -1, max: 1, step: 0.5 }, ["-", "0", ".", "5"], { "-": 0.6, "0": 0.4 }, -0.3, 1e-9],
+    [{ min: 0, max: 100, step: 1 }, ["8", "5"], { "8": 0.7, "0": 0.3 }, 59.5, 1e-9],
+    [{ min: 0, max: 20, step: 1 }, ["9"], { "9": 0.6, "1": 0.4 }, 10, 0.3],
+    [{ min: 0, max: 1, step: 0.1 }, ["1", ".", "0"], { "1": 0.6, "0": 0.4 }, 0.96, 0.03],
+    [{ min: -3, max: 3 }, ["1", ".5"], { "1": 0.6, "-1": 0.4 }, 0.5, 1e-9], // of another sign, nothing is known to follow
   ] as const)("of %o, written %o with %o, is %d", (scale, [first, ...rest], probabilities, mean, off) => {
     const tokens = [token(first, probabilities), ...rest.map((text) => token(text, { [text]: 1 })), plain("\nGood.")];
     const rating = read(tokens, { scale, reply: { format: "number" } });
     expect(rating).toMatchObject({ state: "scored", missing: expect.closeTo(0, 9) as number });
     expect(Math.abs((rating as { score: number }).score - mean)).toBeLessThanOrEqual(off);
+  });
+
+  test.each([
+    [{ min: -100, max: 100, step: 1 }, ["-", "8", "0"], { "8": 0.6, "9": 0.4 }, -84],
+    [{ min: -100, max: 100, step: 10 }, ["-", "8", "0"], { "8": 0.6, "9": 0.4 }, -84],
+    [{ min: 0, max: 1000, step: 1 }, ["8", "5", "0"], { "5": 0.6, "9": 0.4 }, 866],
+    [{ min: 100, max: 500, step: 10 }, ["2", "0", "0"], { "0": 0.6, "5": 0.4 }, 220],
+    [{ min: 0, max: 4, step: 0.25 }, ["1", ".", "5"], { "5": 0.6, "2": 0.4 }, 1.4],
+    [{ min: 0.5, max: 5.5, step: 1 }, ["3", ".", "5"], { "3": 0.6, "4": 0.4 }, 3.9],
+  ] as const)("of %o, written %o with %o at one of its digits, is %d", (scale, written, probabilities, mean) => {
+    const [first] = Object.entries(probabilities).toSorted(([, p], [, q]) => q - p)[0]!; // the one that was written
+    let isTold = false;
+    const tokens = written.map((text, i) => {
+      const isHere = !isTold && text === first && (i > 0 || written[1] === ".");
+      isTold ||= isHere;
+      return token(text, isHere ? probabilities : { [text]: 1 });
+    });
+    const rating = read([...tokens, plain("\n")], { scale, reply: { format: "number" } });
+    expect(rating).toMatchObject({ state: "scored", score: expect.closeTo(mean, 6) as number });
   });
 
   test("of negative scores is the mirror of that of positive ones", () => {
