@@ -1,6 +1,7 @@
 import type { JSONValue, LanguageModelV4GenerateResult } from "@ai-sdk/provider";
 import { readChatUsage } from "./chat-usage.ts";
 import { type Entry, isEntry } from "./entry.ts";
+import { isOtherPart, readContent } from "./chat-content.ts";
 import { joinTexts } from "./join-texts.ts";
 import { compatibleOptions } from "./chat-request.ts";
 import type { HttpReply } from "./send-request.ts";
@@ -91,7 +92,7 @@ function joinStream(text: string): unknown {
   const broken = choices.find(({ error }) => isError(error));
   if (broken) return { error: broken["error"] };
   const parts = choices.map(({ delta, message }) => (isEntry(delta) ? delta : isEntry(message) ? message : {})); // some send whole messages
-  const content = parts.map((part) => readContent(part["content"])).join("");
+  const content = joinTexts(parts.map((part) => readContent(part["content"]) || (isOtherPart(part) ? undefined : "")));
   const refusal = parts.map((part) => (typeof part["refusal"] === "string" ? part["refusal"] : "")).join("");
   const endings = choices.flatMap(({ finish_reason: reason }) => reason ?? []);
   const told =
@@ -281,17 +282,4 @@ export function endingOf(raw: unknown, isRefused: boolean): Ending {
     .replace(/^finish_reason_/, "");
   const ending = endings.find(([pattern]) => pattern.test(said))?.[1] ?? "other";
   return ending === "stop" && isRefused ? "content-filter" : ending;
-}
-
-/** A content as text: of a list of parts the texts, without reasoning. */
-function readContent(content: unknown): string {
-  if (typeof content === "string") return content;
-  if (typeof content === "number") return String(content);
-  const parts = (Array.isArray(content) ? content : [content]).filter(isEntry);
-  return joinTexts(
-    parts.map(({ type, text, thought }) => {
-      const isText = type === "text" || type === "output_text" || (type == null && thought !== true);
-      return isText && typeof text === "string" ? text : undefined;
-    }),
-  );
 }

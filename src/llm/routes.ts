@@ -38,6 +38,7 @@ export function createRoutes(options: Agent.Options, proxies: Proxies): (url: UR
       uri: address,
       factory,
       connectTimeout: connectMs,
+      proxyTls: { allowH2: false }, // of the connection to the proxy, which `options` leave out
       clientFactory: (at: URL, given: object) => new Pool(at, { ...given, headersTimeout: connectMs }), // of its answer to CONNECT
     });
     tunnels.set(address, tunnel);

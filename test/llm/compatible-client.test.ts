@@ -554,6 +554,29 @@ describe("the text of a completion", () => {
     expect(complete(good([parts[0], parts[2]]))).toMatchObject({ content: [{ text: "10" }] });
   });
 
+  test("keeps them apart in a stream, too", () => {
+    const streamed = (deltas: readonly object[]) =>
+      deltas
+        .map(
+          (delta, i) =>
+            `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: i === deltas.length - 1 ? "stop" : null }] })}\n\n`,
+        )
+        .join("") + "data: [DONE]\n\n";
+    for (const between of [
+      { content: [{ type: "thinking", thinking: [] }] },
+      { reasoning_content: "hm" },
+      { tool_calls: [{}] },
+    ])
+      expect(complete(streamed([{ content: "1" }, between, { content: "0" }]))).toMatchObject({
+        content: [{ text: "1\n0" }],
+      });
+    expect(
+      complete(streamed([{ reasoning_content: "hm" }, { content: "1" }, { content: "" }, { content: "0" }])),
+    ).toMatchObject({
+      content: [{ text: "10" }],
+    });
+  });
+
   test("brings its token probabilities from a stream, too", () => {
     const tokens = ["4", "\n"].map((token) => ({ token, logprob: -0.1, top_logprobs: [] }));
     const chunks = tokens.map((one, i) => {

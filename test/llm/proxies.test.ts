@@ -1,7 +1,7 @@
 import { createServer, request as forward, type Server } from "node:http";
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { createServer as createSecureServer } from "node:https";
+import { createSecureServer } from "node:http2";
 import { connect, type AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readFailure } from "../../src/llm/failure.ts";
@@ -167,11 +167,12 @@ describe("a proxy", () => {
         choices: [{ message: { content: "4\nfine" }, finish_reason: "stop" }],
         usage: { prompt_tokens: 9, completion_tokens: 3 },
       };
-      const secure = createSecureServer({ key, cert }, (request, response) => {
+      const secure = createSecureServer({ key, cert, allowHTTP1: true }, (request, response) => {
         asks.push(`${request.headers.host} ${request.url}`);
-        request
-          .resume()
-          .on("end", () => response.setHeader("content-type", "application/json").end(JSON.stringify(reply)));
+        request.resume().on("end", () => {
+          response.setHeader("content-type", "application/json");
+          response.end(JSON.stringify(reply));
+        });
       });
       await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
       const at = `https://localhost:${(secure.address() as AddressInfo).port}`;
