@@ -88,7 +88,8 @@ function endOfUnopened(text: string): number {
   const at = text.indexOf(closing);
   if (at < 0 || text.lastIndexOf(closing) !== at) return 0;
   const [before, after] = [text.slice(0, at), text.slice(at + closing.length)];
-  if (before.includes("<think>") || !/(?:^|\n)[ \t]*$/.test(before.slice(-200))) return 0;
+  const isInBlock = before.split("```").length % 2 === 0; // of code, which the answer shows
+  if (isInBlock || before.includes("<think>") || !/(?:^|\n)[ \t]*$/.test(before.slice(-200))) return 0;
   const [gap] = /^[ \t]*\r?\n\s*/.exec(after) ?? [];
   return gap === undefined ? 0 : at + closing.length + gap.length;
 }

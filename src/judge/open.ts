@@ -17,8 +17,7 @@ import { isEmbeddedStudent, isStudentLmName, isStudentName, readVerifierName } f
 import { judgeForms, localForms, shownName } from "./judge-forms.ts";
 import type { LikelihoodJudgeOptions } from "./likelihood.ts";
 import { createStudentJudge, readStudentNamed, type StudentJudgeOptions } from "./student.ts";
-import { runFlag } from "../run/run-folder.ts";
-import { shellWord } from "../shell-word.ts";
+import { checkCommand } from "./check-command.ts";
 
 export interface OpenJudgeOptions {
   /** What named the judge, for messages. Default `--judge`. */
@@ -141,12 +140,6 @@ export async function openLlmJudge(
     probe,
   };
   return openAsker(model, others, (chatModel, asking) => createLlmJudge(chatModel, { ...asking, ...means, rubric }));
-}
-
-/** The command that checks a judge and shows its replies on the anchor rows. */
-function checkCommand(judge: string, { rubric, run }: Pick<OpenLlmJudgeOptions, "rubric" | "run">): string {
-  const asked = rubric === undefined ? "" : ` --rubric ${shellWord(rubric)}`;
-  return `alpagasus check-judge --judge ${shellWord(judge)}${asked}${runFlag(run)}`;
 }
 
 export interface OpenRatingJudgeOptions extends Omit<OpenLlmJudgeOptions, "probe"> {

@@ -37,7 +37,8 @@ export class RecordedMarks {
   readonly #scale: Scale | undefined;
   readonly #large = new Set<string>(); // columns left out at a whole number that is too large, or a text of its digits
   readonly #infinite = new Map<string, number>(); // infinite values, by column
-  readonly #mixed = new Map<string, unknown>(); // columns left out at a value that is no number, after some that are
+  readonly #mixed = new Map<string, unknown>(); // columns left out at this value that is no number, though others are
+  readonly #firstOthers = new Map<string, unknown>(); // the values that the others were left out at
   #leftOut = 0; // columns that there is no room for
 
   /** @param areTexts whether the file has texts alone, as CSV: then texts that are numbers count @param scale values outside it are none */
@@ -73,9 +74,7 @@ export class RecordedMarks {
         );
     const mixed = [...this.#mixed].filter(([name]) => !this.#large.has(name));
     if (mixed.length > 0) {
-      const shown = mixed
-        .slice(0, mostShown)
-        .map(([name, value]) => `${name} (${JSON.stringify(value)?.slice(0, 40)})`);
+      const shown = mixed.slice(0, mostShown).map(([name, value]) => `${name} (${describeCell(value)})`);
       described.push(
         `left out, since not all of their values are numbers: ${shown.join(", ")}${mixed.length > mostShown ? ` and ${mixed.length - mostShown} more` : ""}`,
       );
@@ -114,7 +113,11 @@ export class RecordedMarks {
       const isNested = typeof value === "object" && value !== null && !Array.isArray(value);
       if (path.length === 0 && (notMarks.has(key) || (key === score && !isNested))) continue;
       const name = [...path, key].join(".");
-      if (value === null || value === undefined || value === "" || this.#others.has(name)) continue;
+      if (value === null || value === undefined || value === "") continue;
+      if (this.#others.has(name)) {
+        if (typeof value === "number" && !this.#mixed.has(name)) this.#mixed.set(name, this.#firstOthers.get(name));
+        continue;
+      }
       if (isNested) {
         this.#addFields(slot, value as Row, [...path, key], score, place); // an object of a file
         continue;
@@ -125,6 +128,7 @@ export class RecordedMarks {
       if (number === undefined) {
         if (typeof value === "string" && largeNumber.test(value)) this.#large.add(name);
         this.#others.add(name);
+        this.#firstOthers.set(name, value);
         if (this.#columns.delete(name)) this.#mixed.set(name, value);
       } else if (Number.isFinite(number)) this.#put(name, JSON.stringify([...path, key]), slot, number, place);
     }
@@ -163,6 +167,10 @@ export class RecordedMarks {
     if (value === -1) column.minusOnes++;
     else column.lowest = Math.min(column.lowest, value);
   }
+}
+
+function describeCell(value: unknown): string {
+  return (typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? "nothing")).slice(0, 40);
 }
 
 /** A text's number; NaN for a text that says there is none or an infinite one, undefined for any other. */

@@ -69,7 +69,8 @@ export async function keepFailure(
 ): Promise<void> {
   if (!checks) return;
   const hasFailed = checks.some(({ held, isUnknown }) => !held && !isUnknown);
-  if (!hasFailed && (await latestFailures(run, name)).length === 0) return;
+  const hasMended = checks.every(({ held }) => held) && (await latestFailures(run, name)).length > 0;
+  if (!hasFailed && !hasMended) return; // one that is not known takes nothing back
   const at = new Date().toISOString();
   await keepCheck(run, { at, judge: name, question: question?.hash, language: "en", checks: [...checks] });
 }

@@ -57,7 +57,8 @@ export function quoteMarks(sql: string, scores: readonly Pick<RunScore, "name" |
   );
   const bases = new Set(scores.flatMap(({ name, base }) => (name === base ? [] : [base])));
   if (marks.size === 0) return sql;
-  const names = [...marks.keys()].map((name) => {
+  const longestFirst = [...marks.keys()].toSorted((a, b) => b.length - a.length);
+  const names = longestFirst.map((name) => {
     const base = [...bases].find((other) => name.startsWith(`${other.toLowerCase()}.`))!;
     const said = name.slice(base.length + 1);
     const mark = escapePattern(said);

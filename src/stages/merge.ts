@@ -15,6 +15,7 @@ import { extendManifest, openPurse, readManifest, readPurse, runFolder, type Run
 import type { StageOptions } from "./progress.ts";
 import { hashRows } from "./rate-checks.ts";
 import { rate } from "./rate.ts";
+import { isOfRows } from "./rating-tally.ts";
 import { wantsRetry } from "./next-step.ts";
 import { sharedAlarms, worstChecks } from "./shards-said.ts";
 
@@ -213,9 +214,6 @@ function sharedScores(shards: readonly ShardRun[]): string[] {
   return [...names];
 }
 
-/** Notes on the data, which the merged rating makes anew. */
-const ofRows = /cannot be read and|empty answer and|no turn before the answer/;
-
 /** A judge that gives the ratings of the shards. */
 function replay(shards: readonly ShardRun[], as: string | undefined): Judge {
   const summaries = shards.map(({ manifest }) => (as === undefined ? manifest.rate : manifest.scores![as]!));
@@ -224,7 +222,7 @@ function replay(shards: readonly ShardRun[], as: string | undefined): Judge {
     name: first.judge,
     scale: first.scale,
     question: first.question,
-    notes: [...new Set(summaries.flatMap(({ notes }) => notes))].filter((note) => !ofRows.test(note)),
+    notes: [...new Set(summaries.flatMap(({ notes }) => notes))].filter((note) => !isOfRows(note)),
     alarms: sharedAlarms(summaries),
     checks: worstChecks(summaries),
     async *rate(examples) {

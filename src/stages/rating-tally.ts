@@ -11,6 +11,21 @@ const alarmRows = 20; // no alarm with fewer rows, which may agree by chance
 const mostListed = 3; // unreadable rows in the note
 const roundScores = 50_000; // distinct scores; with more, they are rounded to four digits for counting
 
+const ofRows = new RegExp(
+  [
+    "cannot be read and",
+    "turns after the last answer",
+    "an answer that trainings do not learn",
+    "no turn before the answer",
+    "an empty answer and",
+  ].join("|"),
+);
+
+/** Whether a note is one of those that the tally makes of the rows. */
+export function isOfRows(note: string): boolean {
+  return ofRows.test(note);
+}
+
 /** Counts states and scores in bounded memory. */
 export class RatingTally {
   rows = 0;

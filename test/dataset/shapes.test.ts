@@ -1,5 +1,6 @@
 import { symlinkSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { isApart } from "../../src/trainer/formats/format.ts";
 import { toChatMessage } from "../../src/dataset/conversation.ts";
 import { hashExample } from "../../src/dataset/example.ts";
 import { openDataset } from "../../src/dataset/open.ts";
@@ -373,12 +374,18 @@ describe("shapes", () => {
     expect([output, conversation!.answer.reasoning]).toEqual(["Red.", "One.\n\nTwo."]);
     const unopened = await conversationOf({ instruction: "a", input: "", output: "It is hot.\n</think>\n\nRed." });
     expect([unopened.output, unopened.conversation!.answer.reasoning]).toEqual(["Red.", "It is hot."]);
-    for (const output of ["Write </think>\n to end.", "<p>\n</think>\nand\n</think>\n", "So <think>\n</think>\n"])
-      expect((await conversationOf({ instruction: "a", input: "", output })).output).toBe(output);
+    for (const whole of [
+      "Write </think>\n to end.",
+      "Use:\n```\nfoo\n</think>\n```\nDone",
+      "<p>\n</think>\nand\n</think>\n",
+      "So <think>\n</think>\n",
+    ])
+      expect((await conversationOf({ instruction: "a", input: "", output: whole })).output).toBe(whole);
     const answer = { role: "assistant", content: "<think>Tag.</think>\n\nRed.", reasoning_content: "Field." };
     const both = await conversationOf({ messages: [turns("a")[0], answer] });
     expect([both.output, both.conversation!.answer.reasoning]).toEqual(["Red.", "Field.\n\nTag."]);
     expect(toChatMessage(both.conversation!.answer)).toEqual(answer);
+    expect(isApart(both.conversation!.answer)).toBe(true); // so trainers that know no such field refuse it
     const nothing = { ...answer, content: "<think></think>" };
     const empty = await conversationOf({ messages: [turns("a")[0], nothing] });
     expect([empty.output, toChatMessage(empty.conversation!.answer)]).toEqual(["", nothing]);

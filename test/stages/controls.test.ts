@@ -1,3 +1,4 @@
+import { isOfRows } from "../../src/stages/rating-tally.ts";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { openDataset } from "../../src/dataset/open.ts";
@@ -73,6 +74,7 @@ test("a rating tells which answers no training learns", async () => {
   folder.write("rows.json", [{ messages }]);
   const { stdout } = await misuse(["rate", "rows.json"], { cwd: folder.path });
   expect(stdout).toContain("1 row has an answer that trainings do not learn (weight 0, or train false)");
+  expect(isOfRows(/note: (.*weight 0.*)/.exec(stdout)![1]!)).toBe(true); // told once of merged shards
 });
 
 test("a training that does not fit its rows leaves the folder as it is", async () => {

@@ -61,6 +61,10 @@ describe("rows that cannot be read", () => {
     expect((await run("merge", ...all, "--run", "runs/all")).code).toBe(3);
     const merged = await run("merge", ...all, "--run", "runs/whole", "--max-unreadable", "5%");
     expect([merged.code, merged.stderr]).toEqual([0, ""]);
+    const { notes } = (JSON.parse(merged.stdout) as { rate: RateSummary }).rate;
+    expect(notes.filter((note) => /cannot be read/.test(note))).toEqual([
+      expect.stringMatching(/^2 rows cannot be read/),
+    ]);
   });
 
   test.each([

@@ -38,6 +38,7 @@ export function renderRating(
     ...(rate.calls
       ? renderCalls(rate.calls, { ...rate.states, unasked: rate.unasked }, "rows", {
           where: optionsOf(ratingsPath, name),
+          file: ratingsPath,
         })
       : []),
     ...renderWarnings(rate.alarms, rate.gates),
@@ -59,6 +60,7 @@ function optionsOf(ratingsPath: string, name: string | undefined): string {
  * What the calls did and cost, and how to go on if they stopped.
  *
  * @param where options that name these replies
+ * @param file the file of the ratings, for messages
  * @param isAlone whether nothing else of the command is paid from the same budget
  */
 export function renderCalls(
@@ -71,7 +73,11 @@ export function renderCalls(
     unasked = 0,
   }: Readonly<Partial<Record<"pending" | "unparsable" | "refused" | "failed" | "unasked", number | undefined>>>,
   what = "rows",
-  { where = "", isAlone = true }: { readonly where?: string; readonly isAlone?: boolean } = {},
+  {
+    where = "",
+    isAlone = true,
+    file = "ratings.jsonl",
+  }: { readonly where?: string; readonly isAlone?: boolean; readonly file?: string } = {},
 ): string[] {
   const counts = [
     `${formatCount(calls.made)} made in ${formatCount(calls.attempts)} attempts`,
@@ -92,7 +98,7 @@ export function renderCalls(
     );
   if (unasked > 0)
     lines.push(
-      `  ${formatNumbered(unasked, "row was", "rows were")} not asked about: the "detail" in ratings.jsonl says why`,
+      `  ${formatNumbered(unasked, "row was", "rows were")} not asked about: the "detail" in ${plainText(file)} says why`,
     );
   if (calls.failed > 0)
     lines.push(`  ${formatNumbered(calls.failed, "call", "calls")} failed; --retry-failed repeats them`);

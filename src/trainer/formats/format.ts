@@ -60,8 +60,8 @@ export function needsTokens({ conversation }: MessageFields, loss: "last" | "all
 }
 
 /** Whether the reasoning stands in a field of its own. */
-export function isApart({ reasoning, written }: ChatTurn): boolean {
-  return reasoning !== undefined && written === undefined;
+export function isApart({ reasoning, written, apart }: ChatTurn): boolean {
+  return apart !== undefined || (reasoning !== undefined && written === undefined);
 }
 
 /** Whether turns that would be learnt are marked not to be. */
