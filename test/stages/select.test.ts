@@ -238,10 +238,10 @@ describe("select", () => {
     ["a listed row outside the data", { rows: [1, 6] }, /--rows: expected positions from 0 to 5, got 6/],
     ["a name with two dots", { minScore: 3, arm: "a..b" }, /--arm: expected a name/],
     ["a name that begins like an option", { minScore: 3, arm: "-x" }, /--arm: expected a name/],
-    ["a name that every object has", { minScore: 3, arm: "constructor" }, /--arm: expected a name/],
-    ["a name that is an object's kind", { minScore: 3, arm: "__proto__" }, /--arm: expected a name/],
+    ["a name that every object has", { minScore: 3, arm: "constructor" }, /--arm: expected another name/],
+    ["a name that is an object's kind", { minScore: 3, arm: "__proto__" }, /--arm: expected another name/],
     ["a name too long for a file", { minScore: 3, arm: "x".repeat(300) }, /--arm: expected a name/],
-    ["a name of a file beside it", { minScore: 3, arm: "x.decisions" }, /--arm: expected a name/],
+    ["a name of a file beside it", { minScore: 3, arm: "x.decisions" }, /--arm: expected another name/],
     ["a name that leaves the folder", { minScore: 3, arm: "../x" }, /--arm: expected a name/],
   ])("refuses %s", async (_title, options, message) => {
     using folder = tempFolder();
